@@ -81,6 +81,7 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
         "ignored_labels= (built in)",
         "control_first=0 (built in)",
         "combine_questions=mean (built in)",
+        "combine_labels=maximum (built in)",
         "question_weights= (built in)",
         "look_for= (built in)",
         "class_targets= (built in)",
@@ -176,8 +177,8 @@ def test_what_is_no_option_is_refused_before_anything_is_changed(
     assert options.refused("windwo=64") == (
         "A project has no option 'windwo'. Give one of strategy, window, fit_every, fit_max_wait_s, fit_steps, "
         "learning_rate, fit_schedule, head, start_order, near_copies, control_share, "
-        "after_certificate, look_for, class_targets, question_weights, combine_questions, leave_out, guideline_since, "
-        "older_labels, hold_out, pause, show_people, look_again, second_votes."
+        "after_certificate, look_for, class_targets, question_weights, combine_questions, combine_labels, leave_out, "
+        "guideline_since, older_labels, hold_out, pause, show_people, look_again, second_votes."
     )
     assert options.refused("fit_every=8", "window=0") == (
         "window='0' is not possible: expected a whole number of tasks, at least 1."

@@ -1164,15 +1164,28 @@ def test_of_too_many_labels_the_largest_question_is_named_as_not_learnt_and_the_
 def test_options_weigh_questions_and_change_nothing_of_how_tasks_are_read() -> None:
     xml = view(text("text"), TOPIC, TONES)
     options = ProjectOptions.of(
-        {"nextlabel": {"defaults": 1, "question_weights": {"tones": 0}, "combine_questions": "maximum"}}
+        {
+            "nextlabel": {
+                "defaults": 1,
+                "question_weights": {"tones": 0},
+                "combine_questions": "maximum",
+                "combine_labels": "mean",
+            }
+        }
     )
     weighted = parse_label_config(xml, options)
     assert weighted.question.layout is not None
     assert [cut.weight for cut in weighted.question.layout.cuts] == [1, 0]
-    assert weighted.question.layout.combine == "maximum"
+    assert (weighted.question.layout.combine, weighted.question.layout.combine_labels) == ("maximum", "mean")
+    assert Layout.of(weighted.question.layout.as_dict()) == weighted.question.layout
     assert weighted.reading == parse_label_config(xml, NEW).reading
     assert ProjectOptions.of(options.put_into(None)) == options
-    for spoilt in ({"question_weights": {"tones": -1}}, {"question_weights": 3}, {"combine_questions": "sum"}):
+    for spoilt in (
+        {"question_weights": {"tones": -1}},
+        {"question_weights": 3},
+        {"combine_questions": "sum"},
+        {"combine_labels": 1},
+    ):
         with pytest.raises(RefusedConfigError, match=next(iter(spoilt))):
             ProjectOptions.of({"nextlabel": spoilt})
 

@@ -1,5 +1,7 @@
 """Several questions: one value for all, and heads that fit each by itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -42,10 +44,14 @@ def test_one_question_with_one_answer_has_the_value_that_it_has_without_a_layout
     np.testing.assert_allclose(acquire("margin", probs_NKC, np.zeros(20), Layout((TOPIC,))), alone_N)
 
 
-def test_of_labels_that_may_all_be_given_the_least_certain_one_counts() -> None:
+def test_of_labels_that_may_all_be_given_the_least_certain_one_counts_or_their_mean() -> None:
     layout = Layout((Cut("tags", ANY_OF, tuple("abcdefghij")),))
     assert value("margin", [0.5, *[0.01] * 9], layout) == pytest.approx(1)
     assert value("margin", [0.01] * 10, layout) == pytest.approx(0.02)
+    mean = replace(layout, combine_labels=MEAN)
+    assert value("margin", [0.5, *[0.01] * 9], mean) == pytest.approx((1 + 9 * 0.02) / 10)
+    assert Layout.of(mean.as_dict()) == mean
+    assert "combine_labels" not in layout.as_dict(), "as versions have it that know nothing of it"
 
 
 def test_far_apart_steps_are_worth_more_than_neighbours() -> None:

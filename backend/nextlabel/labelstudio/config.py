@@ -24,7 +24,7 @@ from nextlabel.problems.form import Form, Part, is_there
 from nextlabel.problems.question import Question
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.values.counting import EVERYTHING, Counting
-from nextlabel.values.layout import ANY_OF, MEAN, ONE_OF, Answers, Layout
+from nextlabel.values.layout import ANY_OF, MAXIMUM, MEAN, ONE_OF, Answers, Layout
 from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, LabelChanges, ProjectOptions
 
 # Those that have capitals here, by their names in small letters.
@@ -86,6 +86,7 @@ class LabelConfig:
     controls: tuple[ControlTag, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
     combine: str = MEAN
+    combine_labels: str = MAXIMUM
     since: Mapping[str, str] = field(default_factory=dict)
     changes: LabelChanges = field(default_factory=dict)
     unlearned: tuple[str, ...] = field(default=(), compare=False)
@@ -124,7 +125,8 @@ class LabelConfig:
     def question(self) -> Question:
         """What the project asks of each task."""
         if _is_form(self.asked):
-            return form_of(self.controls, self.label_map, self.ignored, self.weights, self.combine, self.changes)
+            ways = self.combine, self.combine_labels
+            return form_of(self.controls, self.label_map, self.ignored, self.weights, ways, self.changes)
         return SingleChoice(self.labels, self.label_map, self.ignored)
 
     @cached_property
@@ -240,7 +242,8 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
     found, others = reading.read(root, texts.names, texts.beside)
     controls, too_many = _in_use(found, options)
     first, ignored = controls[0], options.ignored_labels
-    rules = (options.label_map, ignored, options.question_weights, options.combine_questions)
+    ways = options.combine_questions, options.combine_labels
+    rules = (options.label_map, ignored, options.question_weights, ways)
     return LabelConfig(
         from_name=first.name,
         to_name=first.to_name,
@@ -256,6 +259,7 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
         else controls,
         weights=options.question_weights,
         combine=options.combine_questions,
+        combine_labels=options.combine_labels,
         since=options.asked_since,
         changes=options.label_changes,
         unlearned=(*others, *too_many, *texts.around),
@@ -382,7 +386,7 @@ def form_of(
     label_map: Mapping[str, str],
     ignored: tuple[str, ...],
     weights: Mapping[str, float],
-    combine: str,
+    ways: tuple[str, str],
     changes: LabelChanges = NO_CHANGES,
 ) -> Form:
     """The questions of several controls, or of one with another kind of answer. Raises `RefusedConfigError`."""
@@ -393,7 +397,7 @@ def form_of(
         own = changes.get(control.name, {}) if control.kind == ANY_OF else {}
         weight = weights.get(control.name, 1.0)
         parts.append(Part(control.name, control.kind, spellings, weight, own, control.most))
-    form = Form(tuple(parts), combine)
+    form = Form(tuple(parts), *ways)
     if len(form.labels) > MOST_LABELS:
         raise RefusedConfigError(
             f"The questions of the labelling config have {len(form.labels)} labels, {MOST_LABELS} at most together. "

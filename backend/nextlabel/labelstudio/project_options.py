@@ -26,12 +26,12 @@ from nextlabel.values.counting import (
     left_out_of,
     weight_of,
 )
-from nextlabel.values.layout import MEAN
 from nextlabel.values.options import (
     A_SHARE_AGAIN,
     ANY,
     CLASS_TARGETS,
-    COMBINE_QUESTIONS,
+    COMBINE,
+    COMBINED,
     HOW_MANY_AGAIN,
     LOOK_FOR,
     NO_OPTIONS,
@@ -66,7 +66,7 @@ OTHERS: Mapping[str, tuple[Callable[[object], object], str]] = {
     "look_for": (texts_of, LOOK_FOR),
     "class_targets": (targets_of, CLASS_TARGETS),
     "question_weights": (weights_of, QUESTION_WEIGHTS),
-    "combine_questions": (combine_of, COMBINE_QUESTIONS),
+    **dict.fromkeys(COMBINED, (combine_of, COMBINE)),
     "leave_out": (left_out_of, ACCOUNTS),
     "guideline_since": (day_of, A_DAY),
     "older_labels": (weight_of, A_WEIGHT),
@@ -111,8 +111,9 @@ def _what_is_learnt(options: ProjectOptions) -> Iterator[str]:
     ignored = ", ".join(options.ignored_labels)
     yield f"ignored_labels={ignored} ({'project' if ignored else 'built in'})"
     yield f"control_first={options.control_first} ({'project' if options.control_first else 'built in'})"
-    combined, source = options.combine_questions, "built in" if options.combine_questions == MEAN else "project"
-    yield f"combine_questions={combined} ({source})"
+    for name, way in COMBINED.items():
+        combined = getattr(options, name)
+        yield f"{name}={combined} ({'built in' if combined == way else 'project'})"
     plain = (dict(options.question_weights), plain_texts(options.look_for), dict(options.class_targets))
     for name, wanted in zip(NAMING, plain, strict=True):
         shown = json.dumps(wanted, ensure_ascii=False) if wanted else ""

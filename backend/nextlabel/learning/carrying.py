@@ -86,7 +86,7 @@ def rows_for(
     kept = [(cut, of) for cut, of in found if len(of) > (cut.kind != ANY_OF)]
     if not kept:
         return None
-    now = Layout(tuple(cut for cut, _ in kept), before.combine if layout else after.combine)
+    now = replace(before if layout else after, cuts=tuple(cut for cut, _ in kept))
     of = [row for _, rows in kept for row in rows]
     begun = frozenset(place for place, row in enumerate(of) if row.begun)
     return Rows(now.labels, now if question.layout else None, tuple(row.of for row in of), begun)

@@ -196,7 +196,9 @@ def acquire(strategy: str, probs_NKC: Array, draws_N: Array, layout: Layout | No
 def of_form(value: Value, probs_NKC: Array, draws_N: Array, layout: Layout) -> Array:
     """One value for several questions: the mean by their weights, or the highest of those that have a weight."""
     weights_Q = np.array([cut.weight for cut in layout.cuts])
-    values_QN = np.stack([_of_question(value, cut.kind, probs_NKC[:, :, at], draws_N) for cut, at in layout.parts])
+    values_QN = np.stack(
+        [_of_question(value, cut.kind, probs_NKC[:, :, at], draws_N, layout) for cut, at in layout.parts]
+    )
     if not weights_Q.any():
         weights_Q = np.ones_like(weights_Q)
     if layout.combine == MAXIMUM:
@@ -204,15 +206,15 @@ def of_form(value: Value, probs_NKC: Array, draws_N: Array, layout: Layout) -> A
     return np.asarray(weights_Q @ values_QN / weights_Q.sum())
 
 
-def _of_question(value: Value, kind: str, probs_NKC: Array, draws_N: Array) -> Array:
-    """Where any labels may be given, each is a question of two classes, and the least certain one counts. Their mean is
+def _of_question(value: Value, kind: str, probs_NKC: Array, draws_N: Array, layout: Layout) -> Array:
+    """Where any labels may be given, each is a question of two classes. The least certain one counts; their mean is
     better on one of three corpora and worse on another (reports/form-orders)."""
     if kind == ORDERED and value in (entropy, margin, least_confidence):
         return spread(probs_NKC)
     if kind != ANY_OF:
         return value(probs_NKC, draws_N)
     each_LN = [value(np.stack([p_NK, 1 - p_NK], axis=2), draws_N) for p_NK in np.moveaxis(probs_NKC, 2, 0)]
-    return np.asarray(np.max(each_LN, axis=0))
+    return np.asarray(np.max(each_LN, axis=0) if layout.combine_labels == MAXIMUM else np.mean(each_LN, axis=0))
 
 
 def spread(probs_NKC: Array) -> Array:

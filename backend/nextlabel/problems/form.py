@@ -15,7 +15,7 @@ from nextlabel.problems.question import Measured, Question
 from nextlabel.problems.single_choice import SingleChoice, weighed
 from nextlabel.values.arrays import Array, Bools, Ints, Targets
 from nextlabel.values.labels import Vote
-from nextlabel.values.layout import ANY_OF, ORDERED, Cut, Layout, decoded, encoded, unasked
+from nextlabel.values.layout import ANY_OF, MAXIMUM, MEAN, ORDERED, Cut, Layout, decoded, encoded, unasked
 
 NOW = "~"  # as a time, after all others
 # Labels that an answer to a question gives, and those that it says nothing of.
@@ -61,22 +61,23 @@ class Part:
 
 @dataclass(frozen=True)
 class Form:
-    """The questions, at least one, with different names. `combine` as of `Layout`."""
+    """The questions, at least one, with different names. `combine` and `combine_labels` as of `Layout`."""
 
     parts: tuple[Part, ...]
-    combine: str = field(default="mean")
+    combine: str = MEAN
+    combine_labels: str = MAXIMUM
 
     @classmethod
     def of_layout(cls, layout: Layout) -> "Form":
         """The questions that a layout divides numbers among, each label in one spelling."""
         parts = (Part(cut.name, cut.kind, SingleChoice(cut.labels), cut.weight, most=cut.most) for cut in layout.cuts)
-        return cls(tuple(parts), layout.combine)
+        return cls(tuple(parts), layout.combine, layout.combine_labels)
 
     @cached_property
     def layout(self) -> Layout:
         """A number for each label of each question."""
         cuts = (Cut(one.name, one.kind, one.spellings.labels, one.weight, most=one.most) for one in self.parts)
-        return Layout(tuple(cuts), self.combine)
+        return Layout(tuple(cuts), self.combine, self.combine_labels)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -157,12 +157,12 @@ def topics(corpus: str, train: Frozen, test: Frozen, plan: FormPlan, seed: int) 
     rng = np.random.default_rng(seed)
     classes = int(max(train.targets_N.max(), test.targets_N.max())) + 1
     names = tuple(map(str, range(classes)))
-    single = tuple(Cut(name, ANY_OF, (name,)) for name in names)
-    values = {MAXIMUM: Layout(single, MAXIMUM), MEAN: Layout(single, MEAN)}
+    asked = (Cut("topics", ANY_OF, names),)
+    values = {way: Layout(asked, combine_labels=way) for way in (MAXIMUM, MEAN)}
     pool = _joined(train, classes, rng)
     size = _enough(corpus, plan, len(pool.points_ND))
     pool = Answered(pool.points_ND[:size], pool.targets_NC[:size])
-    return Scene(Layout((Cut("topics", ANY_OF, names),)), values, pool, _joined(test, classes, rng))
+    return Scene(Layout(asked), values, pool, _joined(test, classes, rng))
 
 
 def _joined(part: Frozen, classes: int, rng: np.random.Generator) -> Answered:

@@ -44,10 +44,15 @@ class Cut:
 
 @dataclass(frozen=True)
 class Layout:
-    """The parts, one after the other. An empty answer to a question of which any labels may be given says: none."""
+    """The parts, one after the other. An empty answer to a question of which any labels may be given says: none.
+
+    How one value is made of those of the questions says `combine`, and of those of labels of which any may be given
+    `combine_labels`: their mean or the highest.
+    """
 
     cuts: tuple[Cut, ...]
     combine: str = MEAN
+    combine_labels: str = MAXIMUM
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -115,8 +120,10 @@ class Layout:
         return np.concatenate([cut.guessed(probs_NC[:, at]) for cut, at in self.parts], axis=1).astype(np.float64)
 
     def as_dict(self) -> dict[str, Any]:
-        """The JSON of it, for a card or a checkpoint's config; without thresholds and limits where there are none."""
+        """The JSON of it, for a card or a checkpoint's config; without what is as it is where nothing is said."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if self.combine_labels == MAXIMUM:
+            del plain["combine_labels"]
         for cut in plain["cuts"]:
             for absent in [name for name in ("thresholds", "most") if not cut[name]]:
                 del cut[absent]
@@ -131,7 +138,7 @@ class Layout:
             Cut(**{**cut, "labels": tuple(cut["labels"]), "thresholds": tuple(cut.get("thresholds", ()))})
             for cut in plain["cuts"]
         )
-        return cls(tuple(cuts), plain["combine"])
+        return cls(tuple(cuts), plain["combine"], plain.get("combine_labels", MAXIMUM))
 
 
 def asks(layout: Layout | None) -> tuple[tuple[str, str, tuple[str, ...]], ...]:

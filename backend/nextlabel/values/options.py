@@ -43,7 +43,8 @@ LabelChanges = Mapping[str, Mapping[str, Sequence[str]]]
 LABEL_CHANGES = 'times by question and label such as {"topic": {"refund": ["2026-01-31T12:00:00Z"]}}'
 LOOK_FOR = 'a text, a list of texts, or texts by label such as {"refund": ["I want my money back"]}'
 QUESTION_WEIGHTS = 'what questions count for in the order, by name, such as {"topic": 1, "tone": 0}'
-COMBINE_QUESTIONS = f"{MEAN} or {MAXIMUM}"
+COMBINED = {"combine_questions": MEAN, "combine_labels": MAXIMUM}  # what is built in
+COMBINE = f"{MEAN} or {MAXIMUM}"
 SWITCHES = ("pause", "show_people")  # off until a person puts them on
 ON_OR_OFF = "on or off"
 MOST_OPEN = 20  # tasks that are open again at a time
@@ -64,7 +65,8 @@ class ProjectOptions:
     draws the control set, of which `control_first` texts are to be labelled before all else. `audits` have begun. Tasks
     near the texts to `look_for`, by the class that they are of or `ANY`, and likely ones of a class with fewer labels
     than its target have slots in the queue. `question_weights` is what questions count for in the order of
-    the queue, 1 where none is given, and `combine_questions` how one value is made of theirs. `asked_since` says from
+    the queue, 1 where none is given. `combine_questions` says how one value is made of theirs, and `combine_labels` how
+    of those of labels that may all be given. `asked_since` says from
     when on questions are asked that were added to a form in use, or are shown by other conditions, as ISO times: whose
     empty answer is older was not asked. As of
     those `label_changes` are, by question and label, the times at which labels of which any may be given came to the
@@ -89,6 +91,7 @@ class ProjectOptions:
     class_targets: Mapping[str, int] = field(default_factory=dict)
     question_weights: Mapping[str, float] = field(default_factory=dict)
     combine_questions: str = MEAN
+    combine_labels: str = MAXIMUM
     asked_since: Mapping[str, str] = field(default_factory=dict)
     label_changes: LabelChanges = field(default_factory=dict)
     leave_out: tuple[LeftOut, ...] = ()
@@ -140,18 +143,22 @@ class ProjectOptions:
             raise not_possible("look_for", ours["look_for"], LOOK_FOR)
         if targets is None:
             raise not_possible("class_targets", ours["class_targets"], CLASS_TARGETS)
-        weights, combine = weights_of(ours.get("question_weights")), ours.get("combine_questions", MEAN)
+        weights = weights_of(ours.get("question_weights"))
         if weights is None:
             raise not_possible("question_weights", ours["question_weights"], QUESTION_WEIGHTS)
-        if combine_of(combine) is None:
-            raise not_possible("combine_questions", combine, COMBINE_QUESTIONS)
+        combine = {name: ours.get(name, way) for name, way in COMBINED.items()}
+        for name, way in combine.items():
+            if combine_of(way) is None:
+                raise not_possible(name, way, COMBINE)
         ignored_labels = tuple(ignored)
         kept = (tuple(fields), label_map, own, int(defaults), ignored_labels, seed, first, audits, look_for, targets)
         counting, again = _counting_of(ours), _again_of(ours)
         pause, people = _switch_in(ours, "pause"), _switch_in(ours, "show_people")
         of_people = (counting.left_out, counting.since, counting.older, _held_out_in(ours), pause, people)
         since, changes = _asked_of(ours)
-        return cls(*kept, weights, combine, since, changes, *of_people, *again)
+        return cls(
+            *kept, weights, combine["combine_questions"], combine["combine_labels"], since, changes, *of_people, *again
+        )
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
         """The same `extra_params` with these options; whatever else stands there is kept."""
@@ -175,7 +182,8 @@ class ProjectOptions:
         ours |= {"reopened": {str(task): people for task, people in self.reopened.items()}}
         ours |= {"question_weights": dict(self.question_weights), "asked_since": dict(self.asked_since)}
         ours |= {"label_changes": {name: {**of} for name, of in self.label_changes.items()}}
-        ours |= {"combine_questions": self.combine_questions if self.combine_questions != MEAN else ""}
+        combined = {name: getattr(self, name) for name in COMBINED}
+        ours |= {name: way if way != COMBINED[name] else "" for name, way in combined.items()}
         ours |= {name: "on" if getattr(self, name) else "" for name in SWITCHES}
         ours = {name: value for name, value in ours.items() if value or name in self.own}
         return {**kept, KEY: ours} if ours else kept
