@@ -8,7 +8,9 @@ import httpx
 import pytest
 from markupsafe import escape
 
+from helpers.told_studio import backend as registered
 from helpers.waiting import wait_until
+from nextlabel.errors import StudioError
 from nextlabel.lab.importing import import_corpus
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import SEQUENTIAL, UNCERTAINTY, LabelStudioClient, Project
@@ -16,6 +18,7 @@ from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.labelstudio.doctor import (
     Finding,
     _followed,
+    _registered,
     _said_by_trainer,
     _warned,
     examine,
@@ -171,6 +174,57 @@ def test_a_trainer_that_was_never_started_is_said_once(
     backend.stop()
     [away] = bad(list(examine(studio, label_studio.login.token, backend.url, Credentials(), project)))
     assert "The backend does not answer" in away.answer, "and not that Label Studio has lost it"
+
+
+def test_a_changed_password_is_named_and_connecting_again_tells_it_to_label_studio(
+    label_studio: LocalStudio, studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
+) -> None:
+    old, new = Credentials("studio", "old-password"), Credentials("studio", "new-password")
+
+    def start(credentials: Credentials) -> LocalBackend:
+        return start_backend("web", basic_auth_user=credentials.user, basic_auth_pass=credentials.password)
+
+    def look(url: str) -> list[Finding]:
+        return bad(list(examine(studio, label_studio.login.token, url, new, project)))
+
+    backend = start(old)
+    project = import_corpus(studio, few_pairs, "doctor and a password", 10, seed=0)
+    connect(studio, project, backend.url, old, show_predictions=False)
+    backend.stop()
+    backend = start(new)
+    [refused] = look(backend.url)
+    assert refused.answer == f"ML backend {backend.url}: Error"
+    assert refused.remedy.startswith(f"Run `nextlabel connect --project {project}` with BASIC_AUTH_USER and BASIC_AUTH")
+    with pytest.raises(StudioError, match="Set BASIC_AUTH_USER and BASIC_AUTH_PASS for this script"):
+        connect(studio, project, backend.url, old)
+    backend.stop()
+    away = look("http://127.0.0.1:9")[-1]
+    assert away.answer == f"ML backend {backend.url}: Disconnected"
+    assert studio.ml_backends(project)[0].error.startswith("401 "), "Label Studio keeps what is no longer so"
+    assert ("says why" in away.remedy, "401" in away.remedy, "BASIC_AUTH" in away.remedy) == (True, False, False)
+    backend = start(new)
+    connect(studio, project, backend.url, new)
+    assert [f.answer for f in look(backend.url)] == ["The trainer does nothing."]
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "begin", "inside"),
+    [
+        ("Error", "401 Client Error: UNAUTHORIZED for url: http://host:9090/setup", " with BASIC_AUTH_USER", "other"),
+        ("Error", "500 Server Error: INTERNAL SERVER ERROR", ", if it has moved", "as it says 500 Server Error"),
+        ("Disconnected", "500 Server Error: INTERNAL SERVER ERROR", ", which tries again and says why", "NO_PROXY"),
+    ],
+)
+def test_of_a_backend_that_label_studio_cannot_use_the_way_back_goes_by_what_is_so_now(
+    state: str, error: str, begin: str, inside: str
+) -> None:
+    project = Project(7, "", "", UNCERTAINTY, "", False, 0, 0, False, False)
+    row = replace(registered({}), state=state, error=error)
+    [found] = _registered(Follows(""), project, [row], Credentials())
+    assert (found.ok, found.answer) == (False, f"ML backend http://host:9090: {state}")
+    assert found.remedy.startswith(f"Run `nextlabel connect --project 7`{begin}")
+    assert inside in found.remedy
+    assert ("500" in found.remedy) == ("500" in inside)
 
 
 def test_with_a_secret_labels_and_start_training_come_in_and_the_doctor_notices_a_wrong_one(

@@ -407,6 +407,7 @@ def test_whoever_connects_or_disconnects_has_the_options_to_themselves(
             "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify",
             "set REQUESTS_CA_BUNDLE to a file with the certificate",
         ),
+        ("401 Client Error: UNAUTHORIZED for url: https://backend.example:9090/setup", "Set BASIC_AUTH_USER and"),
         ("Connection refused", "Check that the backend runs"),
     ],
 )

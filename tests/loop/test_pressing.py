@@ -67,6 +67,9 @@ def test_of_a_project_that_is_left_alone_nothing_is_open_and_no_fit_comes_later(
     registry, board, jobs = Registry(tmp_path), StatusBoard(tmp_path), JobQueue(tmp_path)
     registry.save(make_card(1), {1: "pos"}, write_weights)
     board.put_look_again(PROJECT, LookAgain(1.0, on=True, open=1, most_open=3))
+    board.put_queue(
+        PROJECT, 1.0, labels=64, left=100, due="64 new labels", paused="It rests", window=12, held=2, unscored=9
+    )
     if state == "ended":
         studio = Studio(backend({}))
         Endings(tmp_path).begin(replace(ENDING, project=PROJECT), [])
@@ -74,5 +77,8 @@ def test_of_a_project_that_is_left_alone_nothing_is_open_and_no_fit_comes_later(
     settings = Settings(_env_file=None, model_dir=tmp_path, device="cpu")
     Controller(settings, registry, board, studio, jobs).reconcile(PROJECT, thorough=False)
     assert (board.queue(PROJECT).state, board.look_again(PROJECT)) == (state, LookAgain())
+    found = board.queue(PROJECT)
+    assert (found.due, found.paused, found.window, found.held, found.unscored) == ("", "", 0, 0, 0), "nothing comes"
+    assert (found.labels, found.left) == (64, 100), "what it has it keeps"
     assert (outcomes(tmp_path), jobs.demanded(PROJECT)) == ([REFUSED], "")
     assert Presses(tmp_path).all(PROJECT)[0].why == board.queue(PROJECT).message

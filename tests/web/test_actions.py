@@ -99,6 +99,7 @@ def test_where_no_fit_will_come_none_is_asked_for_and_nothing_is_offered_that_wo
     assert not {"press-fit", "press-pause", "press-resume"} & set(shown.ids)
     assert (why[0].upper() + why[1:]) in shown.text
     assert ("press-label" in shown.ids) == (state != "disconnected"), "it may be gone from Label Studio"
+    assert any(one.startswith(("ask-promote", "ask-rollback")) for one in shown.ids) == (state == "audit")
     assert ("press-take_defaults" in shown.ids, "follows the order" in shown.text) == 2 * (state == "audit",)
 
 
@@ -119,6 +120,19 @@ def test_versions_are_promoted_and_rolled_back(client: FlaskClient, registry: Re
     assert press(client, "promote", about=first).status_code == 500
     assert Registry(tmp_path).current(PROJECT) == second
     assert jobs_in(tmp_path) == [("reconcile", (PROJECT, False))]
+
+
+@pytest.mark.parametrize("state", ["ended", "disconnected"])
+@pytest.mark.parametrize(("action", "about"), [("promote", "1"), ("rollback", "")])
+def test_in_a_project_that_is_left_alone_no_other_version_becomes_active(
+    action: str, about: str, state: str, client: FlaskClient, registry: Registry, tmp_path: Path
+) -> None:
+    active = registry.current(PROJECT)
+    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, state=state, message="it was given away")
+    answer = press(client, action, about=about)
+    assert (answer.status_code, "t was given away" in answer.get_json()["error"]) == (409, True)
+    assert (registry.current(PROJECT), jobs_in(tmp_path)) == (active, [])
+    assert last(tmp_path) == ("this machine", action, about, REFUSED)
 
 
 @pytest.mark.parametrize(("action", "about"), [("promote", "1"), ("rollback", "")])

@@ -946,7 +946,9 @@ def test_the_page_says_which_version_is_is_active_and_why_another_is_not(fitted_
     for version, name in ((VERSION, "1"), (worse.version, "2")):
         assert f'<span title="{version}">{name}</span>' in shown
     assert "Start Training fits once more" in shown
-    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, version=worse.version)
+    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, state="ended")
+    assert "not promoted" not in page(client), "no order is followed, and no fit comes"
+    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, state="published", version=worse.version)
     assert "not promoted" not in page(client), "a person promoted it"
     assert "version 2 was judged" not in page(client)
     for card in (make_card(3, LABELS, judged="the holdout (40)"), make_card(4, LABELS, unjudged="8 are too few")):

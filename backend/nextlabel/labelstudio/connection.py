@@ -436,7 +436,7 @@ def remedy_of(error: StudioRefusedError, url: str) -> str:
             f"Label Studio does not trust the certificate of {without_password(url)}: where it runs, set "
             "REQUESTS_CA_BUNDLE to a file with the certificate of whoever has signed it, in PEM, and restart it."
         )
-    if "authentication" in str(error):
+    if "authentication" in str(error) or "401 Client Error" in error.body:  # from /health, or from /setup
         return "Set BASIC_AUTH_USER and BASIC_AUTH_PASS for this script to what the backend runs with."
     return (
         f"Check that the backend runs and that Label Studio's machine reaches {url}/health; without BASIC_AUTH_USER "

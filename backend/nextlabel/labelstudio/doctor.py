@@ -210,13 +210,7 @@ def _registered(
         return
     name = f"ML backend {without_password(backend.url)}: {backend.state}"
     if backend.state != "Connected":
-        yield Finding(
-            False,
-            name,
-            f"Label Studio cannot use it: {backend.error or 'no answer'}. If it has moved, run `nextlabel connect "
-            f"--project {project.id} --backend-url URL`; if HTTP_PROXY is set where Label Studio runs, NO_PROXY there "
-            "must name the backend.",
-        )
+        yield Finding(False, name, _way_back(backend, project))
         return
     yield Finding(True, name)
     hook = next((w for w in studio.webhooks(project.id) if w.url == f"{backend.url.rstrip('/')}/webhook"), None)
@@ -231,6 +225,21 @@ def _registered(
         "ML_BLOCK_LOCAL_IP=false, and always to host names without a dot. Correct that, restart Label Studio, and run "
         f"`nextlabel connect --project {project.id}` again.",
     )
+
+
+def _way_back(backend: MLBackend, project: Project) -> str:
+    connect = f"Run `nextlabel connect --project {project.id}`"
+    if backend.state != "Error":  # of a backend that it does not reach Label Studio keeps the error of an earlier day
+        return (
+            f"{connect}, which tries again and says why Label Studio does not reach it; if it has moved, with "
+            "--backend-url URL. If HTTP_PROXY is set where Label Studio runs, NO_PROXY there must name the backend."
+        )
+    if backend.error.startswith("401 "):
+        return (
+            f"{connect} with BASIC_AUTH_USER and BASIC_AUTH_PASS set here to what the backend runs with: Label Studio "
+            "has other ones."
+        )
+    return f"{connect}, if it has moved with --backend-url URL: Label Studio cannot use it, as it says {backend.error}"
 
 
 def _round_trip(

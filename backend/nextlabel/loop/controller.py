@@ -112,6 +112,7 @@ RETRY_S = 5.0  # after Label Studio did not answer
 PROJECT_BUSY_S = 0.25  # when another thread has the project, which sees the hint and gives it up soon
 PACE_S = 1.0  # between two looks of which nothing but removals is left
 NOTHING_SAID: dict[str, object] = {"first": "", "warnings": (), "remarks": ()}  # what was said before is of another day
+NOTHING_COMES: dict[str, object] = {**NOTHING_SAID, "due": "", "paused": "", "window": 0, "held": 0, "unscored": 0}
 GONE = (
     "the project does not exist any more in Label Studio; `nextlabel forget --project {project}` deletes what is here"
 )
@@ -294,7 +295,7 @@ class Controller:
             self._board.put_people(project_id, People())  # names are kept no longer than they are wanted
             self._board.put_look_again(project_id, LookAgain())  # nothing is open any more
             self._pressing.refuse(project_id, str(error))
-            self._say(project_id, state=error.state, message=str(error), **NOTHING_SAID)
+            self._say(project_id, state=error.state, message=str(error), **NOTHING_COMES)
             self._next.forget(project_id)
             return False
         return True

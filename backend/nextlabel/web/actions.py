@@ -19,7 +19,7 @@ from nextlabel.versions import promotion
 from nextlabel.versions.download import zipped
 from nextlabel.web.access import check_form, form_token, may_press, may_see_texts, require_right, who
 from nextlabel.web.one_line import one_line
-from nextlabel.web.panels import no_fit
+from nextlabel.web.panels import left_alone, no_fit
 from nextlabel.web.refusals import is_person, refusal
 from nextlabel.web.services import check_known, services
 
@@ -40,14 +40,21 @@ def _fit(project: int, about: str) -> str:
 
 
 def _promote(project: int, about: str) -> str:
+    _require_that_it_goes_on(project)
     registry = services().registry
     promotion.promote(registry, services().jobs, project, promotion.named(registry, project, about))
     return DONE
 
 
 def _rollback(project: int, about: str) -> str:
+    _require_that_it_goes_on(project)
     promotion.roll_back(services().registry, services().jobs, project)
     return DONE
+
+
+def _require_that_it_goes_on(project: int) -> None:
+    if why := left_alone(project):
+        raise NotPossibleError(why)
 
 
 def _of_trainer(project: int, about: str) -> str:

@@ -197,11 +197,16 @@ def paused(project: int) -> bool:
     return bool(services().board.queue(project).paused or services().registry.options(project).pause)
 
 
+def left_alone(project: int) -> str:
+    """Why nothing becomes of a press, in words, as the project is disconnected or has ended; else empty."""
+    found = summary_of(project)
+    return " ".join(found.sentences) if found.state in summary.LEFT_ALONE else ""
+
+
 def no_fit(project: int) -> str:
     """Why no fit would come that somebody asks for, in words; empty when one may."""
-    found = summary_of(project)
-    if found.state in summary.LEFT_ALONE:
-        return " ".join(found.sentences)
+    if why := left_alone(project):
+        return why
     if paused(project):
         why = services().board.queue(project).paused or f"Project {project} is paused"
         return f"{why}. Press Resume first."
