@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nextlabel.labelstudio.client import LabelStudioClient, Project, StudioRefusedError
+from nextlabel.labelstudio.client import LabelStudioClient, MLBackend, Project, StudioRefusedError
+from nextlabel.labelstudio.registration import TITLE
 from nextlabel.values.queue import Published
 
 PEOPLES, OURS = "nextlabel-3-20261129T100000", 1
@@ -19,6 +20,7 @@ class KeptStudio(LabelStudioClient):
     def __init__(self, path: Path, who: int = OURS, before_write: Callable[[], None] = lambda: None):
         super().__init__("http://127.0.0.1:9", "not asked")
         self._path, self._who, self._before_write = path, who, before_write
+        self.is_connected = True
 
     def begin(self, tasks: Mapping[int, int]) -> None:
         """Tasks that are served and have so many annotations of people each, in the order of a version of ours."""
@@ -33,6 +35,11 @@ class KeptStudio(LabelStudioClient):
         queue = {"model_version": PEOPLES, "show_collab_predictions": False}
         predictions = {str(task): {"task": task, "model_version": PEOPLES} for task in tasks}
         self._path.write_text(json.dumps({"tasks": rows, "predictions": predictions, "queue": queue, "last": 1000}))
+
+    def ml_backends(self, project: int) -> list[MLBackend]:
+        """Ours, as long as the project is connected."""
+        ours = MLBackend(1, "http://127.0.0.1:9090", TITLE, PEOPLES, "Connected", "", {})
+        return [ours] if self.is_connected else []
 
     @property
     def seen(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from nextlabel.__main__ import main
 from nextlabel.errors import StudioError
 from nextlabel.labelstudio.client import SEQUENTIAL, UNCERTAINTY, MLBackend, Project, StudioRefusedError, Webhook
 from nextlabel.labelstudio.connection import Credentials, connect, disconnect, plan, remedy_of
-from nextlabel.labelstudio.registration import LOOKS, is_anothers
+from nextlabel.labelstudio.registration import LOOKS, before_of, is_anothers
 from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.values.queue import Published
@@ -142,6 +142,19 @@ def test_a_backend_that_moves_keeps_one_registration_and_the_first_before() -> N
     assert disconnect(studio, 7, A, tell=told.append)
     assert told == ["removing predictions: 0 of 3"]
     assert (studio.now, studio.addresses(), studio.predictions) == (BEFORE, ([], []), {})
+
+
+def test_connecting_an_ended_project_leaves_the_machines_labels_in_view() -> None:
+    studio = InMemory(BEFORE)
+    connect_at(studio, A)
+    studio.now = replace(studio.now, model_version="machine-labels-r1", show_predictions=True)
+    studio.serves[B] = UNTRAINED
+    for url in (A, B):
+        assert not any("model_version" in line or "show_collab" in line for line in connect_at(studio, url))
+        assert (studio.now.model_version, studio.now.show_predictions) == ("machine-labels-r1", True)
+    studio.rows.clear()  # removed in Label Studio alone
+    connect_at(studio, A)
+    assert "machine-labels" not in str(before_of(list(studio.rows.values()))), "nobody chose them to be followed"
 
 
 def test_another_backend_takes_over_what_the_queue_followed_and_can_give_it_back() -> None:

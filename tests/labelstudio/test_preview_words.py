@@ -44,7 +44,7 @@ def test_of_a_connected_project_only_what_differs_is_told() -> None:
     spoilt = replace(BACKEND, state="Error")
     assert words.on_settings(plan(connected, spoilt), True, ["takes over head=on (before: off)"]) == (
         "settings: the ML backend http://localhost:9090 is corrected; its webhook is made right; takes over head=on "
-        "(before: off). `--disconnect` puts it back."
+        "(before: off). `--disconnect` puts back what was before the first connection."
     )
 
 
@@ -63,7 +63,8 @@ def test_registrations_that_go_and_options_that_are_taken_out_are_told() -> None
     found = replace(found, registered=(BACKEND, other), spoilt=("nextlabel.fields=7",))
     assert words.on_settings(found, False, []) == (
         "settings: the ML backend http://********@old.example.org:9090, an earlier address, is removed; "
-        "nextlabel.fields=7, which is not possible, is taken out. `--disconnect` puts it back."
+        "nextlabel.fields=7, which is not possible, is taken out. `--disconnect` puts back what was before the first "
+        "connection."
     )
 
 

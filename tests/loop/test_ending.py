@@ -226,6 +226,21 @@ def test_killed_at_any_step_and_run_again_it_ends_and_comes_back_as_if_nothing_h
     assert kills >= 2 * (len(steps) + 2), "both ways, at each write and at each change on disk"
 
 
+def test_of_a_project_that_was_disconnected_meanwhile_only_what_the_end_wrote_is_taken_back(tmp_path: Path) -> None:
+    (tmp_path / "models" / str(PROJECT)).mkdir(parents=True)
+    studio = KeptStudio(tmp_path / "studio.json")
+    studio.begin({1: 0, 2: 1})
+    settings = Settings(_env_file=None, model_dir=tmp_path)
+    finisher = Finisher(settings, Registry(tmp_path), studio, JobQueue(tmp_path), PROJECT, rest=lambda seconds: None)
+    before = {"model_version": None, "show_collab_predictions": False}
+    finisher.begin(Planned(replace(ENDING, before=before), (Step(1, PREDICT, 0, [{"value": 1}], 0.9),), 0), Wish())
+    finisher.go_on()
+    studio.is_connected = False
+    studio.update_project(PROJECT, show_collab_predictions=True)  # as it was before it was connected
+    finisher.undo()
+    assert studio.seen["queue"] == {"model_version": "", "show_collab_predictions": True}
+
+
 @contextmanager
 def telling_of_files(tell: Callable[[], None]) -> Iterator[None]:
     """Before each change of a file."""

@@ -51,7 +51,7 @@ from nextlabel.values.options import (
     reopened_of,
 )
 from nextlabel.values.survey import UNREADABLE
-from nextlabel.values.versions import UNTRAINED, is_ours, version_number, version_of
+from nextlabel.values.versions import MACHINE_LABELS, UNTRAINED, is_ours, version_number, version_of
 
 LABEL_STUDIOS_DEFAULTS = {"sampling": SEQUENTIAL, "show_collab_predictions": True, "model_version": ""}
 TOLD_EVERY = 16  # predictions that are removed: each takes Label Studio some 0.2 s
@@ -253,6 +253,8 @@ def _shown(project: Project, found: Sequence[MLBackend], wanted: bool | None) ->
     """Whether predictions are to be shown. Of a backend that Label Studio's own form registered nothing was decided."""
     if wanted is not None:
         return wanted
+    if (project.model_version or "").startswith(MACHINE_LABELS):
+        return project.show_predictions  # as the end has set it
     return any(BEFORE in of_ours(row.extra_params) for row in found) and project.show_predictions
 
 
@@ -413,7 +415,8 @@ def _before(project: Project) -> Mapping[str, object]:
     Label Studio's defaults."""
     if is_ours(project.model_version) and project.sampling == UNCERTAINTY:
         return LABEL_STUDIOS_DEFAULTS
-    followed = "" if is_ours(project.model_version) else project.model_version or ""
+    followed = project.model_version or ""
+    followed = "" if is_ours(followed) or followed.startswith(MACHINE_LABELS) else followed
     return {
         "sampling": project.sampling,
         "show_collab_predictions": project.show_predictions,
@@ -448,6 +451,8 @@ def follows_another(studio: LabelStudioClient, project: Project, url: str, moved
     """Whether the queue goes by what is not in force at `url`. The trainer there takes only what a person chose for a
     person's choice, and nobody chose what a backend at another address had published."""
     followed = project.model_version or ""
+    if followed.startswith(MACHINE_LABELS):
+        return False  # the project has ended, and people see these until it is taken back
     if not is_ours(followed):
         return bool(followed)
     active = next((row.model_version for row in registrations(studio, project.id, url)), UNTRAINED)

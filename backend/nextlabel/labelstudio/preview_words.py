@@ -97,7 +97,8 @@ def on_settings(plan: Plan, makes_webhook: bool, takes_over: list[str]) -> str:
     words += [f"the ML backend {without_password(row.url)}, an earlier address, is removed" for row in plan.others]
     words += [f"{option}, which is not possible, is taken out" for option in plan.spoilt]
     words += takes_over
-    undo = ". `--disconnect` puts it back" if words else ""
+    undo = "puts it back" if plan.backend is None else "puts back what was before the first connection"
+    undo = f". `--disconnect` {undo}" if words else ""
     return f"settings: {'; '.join(words) or 'nothing changes'}{undo}."
 
 

@@ -19,6 +19,7 @@ from nextlabel.errors import BadSettingError, InUseError, NextlabelError
 from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.controls import results
+from nextlabel.labelstudio.registration import find_backend
 from nextlabel.labelstudio.tasks import account_of, annotators_of, as_machines, is_machines, result_of
 from nextlabel.loop.forgetting import AT_WORK, taken
 from nextlabel.loop.machine_labels import Label, MachineLabels
@@ -322,8 +323,12 @@ class Finisher:
     # Back
 
     def _restore_fields(self, ending: Ending) -> None:
-        """Unless a person has the queue follow something else by now."""
+        """Unless a person has the queue follow something else by now. Of a project that was disconnected meanwhile, how
+        it was before it was connected stays."""
         if self._studio.project(self._project, False).model_version != ending.model_version:
+            return
+        if find_backend(self._studio, self._project) is None:
+            self._studio.update_project(self._project, model_version="")
             return
         before = {**ending.before, "model_version": ending.before["model_version"] or ""}
         try:

@@ -77,7 +77,7 @@ LABELLED_OUT = (
 NOT_KNOWN = "; Fit now makes a version that knows the last labels, too"
 FEW = EVERY  # new labels: fewer are not worth a head, and of themselves no fit
 LOOK_S = 2.0  # between two looks during a fit at how many labels there are
-FITTED_ON = "the labels that it was fitted on"
+FITTED_ON, OF_BOTH = "the labels that it was fitted on", "the labels that both were fitted on"
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless a person demands one
 
 Labelled: TypeAlias = Sequence[tuple[Example, str]]
@@ -450,7 +450,7 @@ class Fitter:
             if verdict.refused:
                 score = question.evaluate(targets, after).combined
                 card = replace(card, refused=worse(what, score, verdict.loss, rival.version, margin))
-            if verdict.refused or verdict.tells:
+            if verdict.refused or (verdict.tells and what != OF_BOTH):
                 return replace(card, judged=f"{what} ({count})")
         # Of what the active one does not know, nothing can be lost.
         why = f"{count} labels are too few, or too hard for {rival.version}, to tell whether it is worse"
@@ -612,7 +612,9 @@ def next_step(own: ProjectSettings, fitted: int) -> int:
 def _evidence(holdout: Labelled, known: Mapping[int, str], learnt: Learnt, result: Round) -> Iterator[Evidence]:
     """What a version can be judged by: what neither has learnt from of the holdout, as some of it may have been held
     out only after the active one was fitted on labels `known` by task; and where that is too small, the labels that it
-    was fitted on, those that count fully. It has seen all of them: what it does not know there, it has lost."""
+    was fitted on, those that count fully. It has seen all of them: what it does not know there, it has lost. First
+    those that both were fitted on: of the others the order chose what the active one does not know, so that a version
+    which knows little of either seems to win among them what it lost among these."""
     unseen = [i for i, (example, _) in enumerate(holdout) if example.id not in known]
     if unseen:
         yield "the holdout", [holdout[i] for i in unseen], result.holdout_NC[unseen]
@@ -622,8 +624,14 @@ def _evidence(holdout: Labelled, known: Mapping[int, str], learnt: Learnt, resul
     else:
         probs_NC = result.classifier.predict_proba([example for example, _ in fitted_on], exact=False)
     if fully_N.any():
-        judging = [labelled for labelled, fully in zip(fitted_on, fully_N, strict=True) if fully]
-        yield FITTED_ON, judging, probs_NC[fully_N]
+        judging, said_NC = (
+            [labelled for labelled, fully in zip(fitted_on, fully_N, strict=True) if fully],
+            probs_NC[fully_N],
+        )
+        of_both = [i for i, (example, _) in enumerate(judging) if example.id in known]
+        if of_both:
+            yield OF_BOTH, [judging[i] for i in of_both], said_NC[of_both]
+        yield FITTED_ON, judging, said_NC
 
 
 def worse(what: str, score: float, loss: float, rival: str, margin: float) -> str:

@@ -34,9 +34,10 @@ FALLS = 0.1, 0.25  # of the accuracy on test: one that somebody would mind, and 
 
 ABOUT = f"""\
 Versions in a row, the labels between them by `{STRATEGY}`, the recipe `auto`. Each is judged against the one before by
-the labels that it was fitted on (PROMOTE_MARGIN={MARGIN:g}); accuracies are those on test. *Could tell*: a version that
-answers one label for all would have been refused. *Shuffled*: labels that only chance connects with their texts, of the
-tasks that are new since the version before, or of all; or people's labels are right, and the fit mixed them up."""
+the labels that both were fitted on, then by all that it was fitted on (PROMOTE_MARGIN={MARGIN:g}); accuracies are those
+on test. *Could tell*: a version that answers one label for all would have been refused. *Shuffled*: labels that only
+chance connects with their texts, of the tasks that are new since the version before, or of all; or people's labels are
+right, and the fit mixed them up."""
 
 
 @dataclass(frozen=True)
@@ -115,17 +116,17 @@ class _Player:
         before = self._fitted(known, rest=self._rest(known))
         for labels in self._plan.labels[1:]:
             chosen = select(before.classifier, before.pool, STRATEGY, labels - len(known), self._seed)
-            known = [*known, *((example, self._label_of[example.id]) for example in chosen)]
+            both, known = len(known), [*known, *((example, self._label_of[example.id]) for example in chosen)]
             after = self._fitted(known, rest=self._rest(known))
-            yield self._case(known, GOOD, before, after)
+            yield self._case(known, both, GOOD, before, after)
             if self._plan.seeds.index(self._seed) < self._plan.spoilt:
                 for fit in SPOILT:
                     given = self._shuffled(known, fit, len(chosen))
                     with suppress(DivergedError):  # no version comes of it
                         spoilt = self._fitted(given, fit)
-                        yield self._case(given, fit, before, spoilt)
+                        yield self._case(given, both, fit, before, spoilt)
                         if fit == ALL_SHUFFLED:
-                            yield self._case(known, FIT_SHUFFLED, before, spoilt)
+                            yield self._case(known, both, FIT_SHUFFLED, before, spoilt)
             before = after
 
     def _rest(self, known: Sequence[Labelled]) -> list[Labelled]:
@@ -148,20 +149,21 @@ class _Player:
         labels[first:] = np.random.default_rng(self._seed).permutation(labels[first:])
         return [(example, str(label)) for (example, _), label in zip(known, labels, strict=True)]
 
-    def _case(self, known: Sequence[Labelled], fit: str, before: Round, after: Round) -> Case:
+    def _case(self, known: Sequence[Labelled], both: int, fit: str, before: Round, after: Round) -> Case:
+        """Of the labels `known` to the version `after`, the first `both` are also those that the one before knows."""
         question, examples = self._question, [example for example, _ in known]
         assert before.scores is not None
         assert after.scores is not None
         assert after.labelled is not None
-        verdict = judge(
-            question,
-            question.class_numbers([label for _, label in known]),
-            question.predicted(before.classifier.predict_proba(examples, exact=False)),
-            question.predicted(after.labelled.probs_NC),
-            MARGIN,
-        )
+        right_N = question.class_numbers([label for _, label in known])
+        before_N = question.predicted(before.classifier.predict_proba(examples, exact=False))
+        after_N = question.predicted(after.labelled.probs_NC)
+        of_both = judge(question, right_N[:both], before_N[:both], after_N[:both], MARGIN)
+        verdict = judge(question, right_N, before_N, after_N, MARGIN)
         accuracies = (before.scores.accuracy, after.scores.accuracy)
-        return Case(self._corpus, self._seed, len(known), fit, *accuracies, verdict.refused, verdict.tells)
+        return Case(
+            self._corpus, self._seed, len(known), fit, *accuracies, of_both.refused or verdict.refused, verdict.tells
+        )
 
 
 def to_markdown(cases: Sequence[Case]) -> str:
