@@ -570,12 +570,13 @@ class Controller:
             announce=functools.partial(self._jobs.expect_echo, project.id),
             pointless=pointless,
             free=free,
-            sides=[] if alone else self._sides(pool, found, order, depth),
+            sides=[] if alone else self._sides(pool, found, order, depth, pointless),
         ) as publisher:
             outcome = publisher.publish(project, depth, settled, fitting)
             if changes and outcome.seconds_to_switch is not None:  # the rest at once: another look would cost requests
                 switched = replace(project, model_version=order.name)
                 outcome = outcome.and_then(publisher.publish(switched, depth, settled, fitting))
+        self._wanted.stood(project.id, outcome.head)
         if outcome.written:
             log.info("project %d: predictions published: %d", project.id, outcome.written)
             trim_heap()  # what the exact scores took
@@ -585,7 +586,7 @@ class Controller:
             self._jobs.hint(project.id, delay_s=PACE_S)
         return outcome
 
-    def _sides(self, pool: Pool, found: _Found, order: Order, depth: int) -> list[Side]:
+    def _sides(self, pool: Pool, found: _Found, order: Order, depth: int, pointless: Collection[int]) -> list[Side]:
         """Tasks that come next for another reason than the order, the first kinds first."""
         control, options = found.config.control, self._registry.options(found.project.id)
         others, wants = _others_at_work(pool), self._wants(pool, found)
@@ -595,7 +596,7 @@ class Controller:
         sides.append(self._again.side(pool, found.project.id, depth + others))
         if not all(want.met for want in wants):
             project, done = found.project.id, pool.done_size()
-            sides.append(self._wanted.side(pool, project, order, wants, done, depth + others))
+            sides.append(self._wanted.side(pool, project, order, wants, done, depth + others, pointless))
         return sides
 
     def _wants(self, pool: Pool, found: _Found) -> list[Want]:
