@@ -408,19 +408,20 @@ class Controller:
 
     def _begin_in_order(self, pool: Pool, found: _Found) -> None:
         """Have the queue follow the start order, unless a person has chosen otherwise, or it follows a version that was
-        lost, which will do until the next fit."""
-        project = found.project
+        lost, which will do until the next fit, or until it runs dry."""
+        project, followed = found.project, found.project.model_version or ""
         stands = self._fitter.stands(project.id) and pool.state(StartState).name
         fit_comes = found.decision.reason and not self._turn.fit_of_another_runs(project.id)
         order = self._starts.look(pool, project.id, may_ask=not (fit_comes or stands))
         ours = order is not None and not self._chosen_by_a_person(pool, project, order.name)
-        if order is None or not ours or version_number(version_of(project.model_version or "")):
+        left, others = len(pool.waiting(followed)), _others_at_work(pool)
+        will_do = version_number(version_of(followed)) > 0 and left >= HEADS_FIRST + others
+        if order is None or not ours or will_do:
             chosen = order is not None and not ours
             self._report(pool, found, state="overruled" if chosen else "waiting")
             return
         if project.model_version != order.name:
             self._before_a_switch(pool, project)
-        others = _others_at_work(pool)
         outcome = self._bring(
             pool,
             found,
