@@ -66,7 +66,8 @@ WindowSize = Annotated[
     Field(
         ge=1,
         description="a whole number of tasks, at least 1",
-        title="published at the head of the queue; a small multiple of what all annotators label in a minute",
+        title="published at the head of the queue at most, a small multiple of what all annotators label in a minute; "
+        "of a head, a start order and an audit never more than 12, and one for each further annotator at work",
     ),
 ]
 FitEvery = Annotated[
@@ -112,14 +113,16 @@ Head = Annotated[
     Switch,
     Field(
         description="on or off",
-        title="on: between two fits the last layer is fitted again to all labels every few labels",
+        title="on: between two fits the last layer is fitted again to all labels every few labels; counts from the "
+        "next fit",
     ),
 ]
 StartOrder = Annotated[
     Literal["off", "typiclust", "medoids", "coverage", "farthest"],
     Field(
         description="off, typiclust, medoids, coverage or farthest",
-        title="which tasks come first before there is a version: typical and different ones",
+        title="which tasks come first before there is a version: typical and different ones; off: nothing is published "
+        "before it, so that control tasks and what is looked for wait for it, too",
     ),
 ]
 NearCopies = Annotated[

@@ -20,6 +20,7 @@ from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.fitting import (
     FEW,
     FIRST,
+    FIT_NOW,
     LABELLED_OUT,
     LEAST,
     LOOK_S,
@@ -72,11 +73,23 @@ def test_when_no_task_is_left_people_hear_how_to_take_the_results_away(house_of:
         house.pool.upsert([task])
         assert "until the next fit" in house.look().message
     house.pool.upsert([replace(of_control, skipped=True)])
-    assert house.look().message == LABELLED_OUT.format(PROJECT)
+    assert house.look().message == FIT_NOW
     house.fit_on_demand()
     assert house.look().message == LABELLED_OUT.format(PROJECT)
     house.label(range(9002, 9003), RIGHT)
     assert house.look().message == LABELLED_OUT.format(PROJECT) + NOT_KNOWN
+
+
+@pytest.mark.parametrize("few", [4, 40])
+def test_when_no_task_is_left_and_one_class_has_no_label_people_hear_that_more_are_needed(
+    few: int, house_of: MakeHouse
+) -> None:
+    house = house_of(fit_every=20, fit_max_wait_s=3600)
+    house.pool.forget(house.pool.task_ids())
+    house.label(range(1, 1 + few), {"yes": "pos", "no": "pos"})
+    message = house.look().message
+    assert message.startswith("No task is left to label, and there is no version: import more. All ")
+    assert "labels so far are 'pos'" in message
 
 
 def test_a_projects_own_schedule_and_strategy_are_those_of_its_fits(house_of: MakeHouse) -> None:

@@ -218,6 +218,23 @@ def test_stale_predictions_wait_for_the_end_of_a_fit_unless_they_are_many(
     assert len(notes.removed) == removed
 
 
+@pytest.mark.parametrize("skips", [4, 8])
+@pytest.mark.parametrize("settled", [False, True], ids=["being scored", "scored"])
+def test_whoever_skips_never_sees_the_queue_run_dry(skips: int, settled: bool, pool: Pool) -> None:
+    notes, project = Notes(), Project(1, "one", "", "", NEW, False, 0, 0, False, False)
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"), layout=None)
+    studio, order = cast(Any, notes), VersionOrder(pool, CONFIG, card, never)
+    for given in range(40):
+        with Publisher(studio, pool, order, lambda: False, lambda: True, lambda s: None, changes=True) as publisher:
+            publisher.publish(project, HEAD, settled)
+        waiting, not_skipped = pool.waiting(NEW), set(pool.open_numbers(skipped=False)[0].tolist())
+        served = [p for p in pool.published() if p.prediction_id in waiting and p.task_id in not_skipped]
+        assert served, f"after {given} answers"
+        task = min(served, key=lambda p: p.score).task_id
+        votes = () if given < skips else (Vote("yes", False, ""),)
+        pool.upsert([TaskRow(task, Example(task, f"text {task}"), False, False, given < skips, 1, votes)])
+
+
 # What is kept out of the queue
 
 
@@ -360,6 +377,27 @@ def test_a_dozen_variants_do_not_leave_the_places_of_a_side_empty(pool: Pool) ->
 def test_what_has_no_place_on_its_side_comes_where_the_order_wants_it(pool: Pool) -> None:
     beside(pool, [Side("wanted", [4, 2, 1], [0])])
     assert as_served(pool) == [4, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("scored", "switched"), [(0, False), (2, False), (3, True)])
+def test_a_pool_that_is_hardly_scored_is_not_left_for_a_hidden_task(scored: int, switched: bool, pool: Pool) -> None:
+    followed = [Published(1000 + task, task, OLD, 0.5) for task in POOL[:12]]
+    pool.replace_published(followed)
+    values_N = np.linspace(0.9, 0.1, scored, dtype=np.float64)
+    examples = [Example(task, f"text {task}") for task in POOL[50 : 50 + scored]]
+    other = "nextlabel-3"
+    pool.put_scores(other, examples, values_N, np.stack([1 - values_N / 2, values_N / 2], axis=1), exact=True)
+    notes, project = Notes(), Project(1, "one", "", "", OLD, False, 0, 0, False, False)
+    card: Any = SimpleNamespace(version=other, labels=("yes", "no"), layout=None)
+    studio, order = cast(Any, notes), VersionOrder(pool, CONFIG, card, never)
+    with Publisher(
+        studio, pool, order, lambda: False, lambda: False, lambda s: None,
+        first=4, changes=True, sides=[Side("hidden", [900], [0], hidden=True)],
+    ) as publisher:  # fmt: skip
+        outcome = publisher.publish(project, HEAD, settled=False)
+    assert notes.switched_to == (other if switched else None)
+    assert [p for p in pool.published() if p.version == OLD] == followed
+    assert (outcome.written, notes.removed, notes.cleared) == (4 if switched else 0, [], [])
 
 
 # Labels that the config does not have any more

@@ -13,7 +13,7 @@ from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.composer import INFORMATIVE, compose
 from nextlabel.learning.wanted import ENOUGH, EVERY, IN_VAIN, WANTED
 from nextlabel.loop.embedding import Embedder
-from nextlabel.loop.sides import LOOKED_AT, slots
+from nextlabel.loop.sides import LOOKED_AT, Side, slots
 from nextlabel.loop.wanted import Want, WantedTasks, wants_of
 from nextlabel.model.classifier import Recipe, load_base
 from nextlabel.model.tokens import TokenCache
@@ -22,8 +22,8 @@ from nextlabel.settings import Settings
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
-from nextlabel.values.options import ProjectOptions
-from nextlabel.values.queue import Ranked
+from nextlabel.values.options import ANY, ProjectOptions
+from nextlabel.values.queue import Placed, Ranked
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -128,6 +128,17 @@ def test_classes_take_turns_however_often_the_order_is_renewed(
     assert max(came) - min(came) <= 1, came
 
 
+def stand(finder: WantedTasks, side: Side, project: int = 1) -> Side:
+    """Have the best of a side stand in the first slot."""
+    finder.stood(project, [Placed(task, WANTED, 0.5, 0.5) for task in side.tasks[:1]])
+    return side
+
+
+def answer(pool: Pool, example: Example, draw: str = "") -> None:
+    """Label a task as something else."""
+    pool.upsert([TaskRow(example.id, example, False, False, False, 1, (Vote("weather", False, ""),), draw=draw)])
+
+
 def test_a_class_of_which_nothing_comes_any_more_gives_its_slots_back_until_a_label_of_it_comes(
     pool: Pool, tiny: Path, tmp_path: Path
 ) -> None:
@@ -135,23 +146,48 @@ def test_a_class_of_which_nothing_comes_any_more_gives_its_slots_back_until_a_la
 
     def wanted(left: range, labelled: tuple[int, ...] = refunds, project: int = 1) -> list[int]:
         order = known({task: 1 - task / 1000 for task in left})
-        return list(finder.side(pool, project, order, [Want("refund", (), labelled, 30)], EVERY - 1, 2).tasks[:1])
-
-    def answer(example: Example, draw: str = "") -> None:
-        pool.upsert([TaskRow(example.id, example, False, False, False, 1, (Vote("weather", False, ""),), draw=draw)])
+        side = finder.side(pool, project, order, [Want("refund", (), labelled, 30)], EVERY - 1, 2)
+        return list(stand(finder, side, project).tasks[:1])
 
     assert wanted(range(21, 41)) == [21]
-    answer(EXAMPLES[20], draw="a")  # drawn into the control set
+    answer(pool, EXAMPLES[20], draw="a")  # drawn into the control set
     assert wanted(range(22, 41)) == [22]
     pool.forget([22])
     for example in EXAMPLES[:IN_VAIN]:
         assert wanted(range(example.id, 41)) == [example.id], "the best that is left"
         assert wanted(range(30, 41)) == [30], "a newer head, before the answer to what the last one wanted"
-        answer(example)
+        answer(pool, example)
     assert wanted(range(1 + IN_VAIN, 41)) == [], "all were something else"
     assert wanted(range(1 + IN_VAIN, 41)) == []
     assert wanted(range(1 + IN_VAIN, 41), project=2) == [1 + IN_VAIN], "that is another project"
     assert wanted(range(9 + IN_VAIN, 41), labelled=(900, 28)) == [9 + IN_VAIN], "one came by itself"
+
+
+@pytest.mark.parametrize("copies", [3, 200])
+def test_copies_of_its_labels_neither_take_the_slots_of_a_class_nor_keep_it_from_resting(
+    copies: int, pool: Pool, tiny: Path, tmp_path: Path
+) -> None:
+    finder, pointless = WantedTasks(embedder(tiny, tmp_path)), range(1000, 1000 + copies)
+    for example in EXAMPLES[:IN_VAIN]:
+        order = known({**{task: 1 - task / 1000 for task in range(example.id, 41)}, **dict.fromkeys(pointless, 1.0)})
+        side = finder.side(pool, 1, order, [Want("refund", (), (900,), 30)], EVERY - 1, 2, pointless)
+        assert stand(finder, side).tasks[0] == example.id
+        answer(pool, example)
+        answer(pool, EXAMPLES[-example.id])  # that was likely, too, and stood elsewhere
+    assert finder.side(pool, 1, order, [Want("refund", (), (900,), 30)], EVERY - 1, 2, pointless).tasks == []
+
+
+@pytest.mark.parametrize(("label", "end"), [("refund", IN_VAIN), (ANY, ENOUGH)])
+def test_what_is_near_ends_where_the_pool_has_no_such_class(
+    label: str, end: int, pool: Pool, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finder, want = WantedTasks(embedder(tiny, tmp_path)), Want(label, LOOKED_FOR, (), None)
+    monkeypatch.setattr(finder, "_near", lambda pool, want: [int(task) for task in pool.open_numbers(skipped=False)[0]])
+    given = 0
+    while tasks := stand(finder, finder.side(pool, 1, UNKNOWN, [want], EVERY - 1, 2)).tasks:
+        answer(pool, EXAMPLES[tasks[0] - 1])
+        given += 1
+    assert given == end
 
 
 def test_without_a_checkpoint_nothing_is_near(

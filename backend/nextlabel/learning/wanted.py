@@ -14,8 +14,8 @@ from nextlabel.values.arrays import Array, Ints
 WANTED = "wanted"  # the kind of such tasks
 EVERY = 5  # labels, of which the last one is for a wanted class: as measured in reports/wanted
 DEVIATIONS = 2.0  # of the cosines, above their mean, from where on a text is near
-IN_VAIN = 20  # likely tasks since the last label of a class: there are hardly any more, whatever probabilities say
-ENOUGH = 30  # labels of a class that is looked for, if nobody has set a target
+IN_VAIN = 20  # tasks in slots since the last label of a class: there are hardly any more, whatever probabilities say
+ENOUGH = 30  # labels of a class that is looked for, if nobody has set a target; tasks, where no class is named
 
 
 def places(labels: int, depth: int, every: int = EVERY) -> list[int]:

@@ -409,19 +409,20 @@ class Controller:
 
     def _begin_in_order(self, pool: Pool, found: _Found) -> None:
         """Have the queue follow the start order, unless a person has chosen otherwise, or it follows a version that was
-        lost, which will do until the next fit."""
-        project = found.project
+        lost, which will do until the next fit, or until it runs dry."""
+        project, followed = found.project, found.project.model_version or ""
         stands = self._fitter.stands(project.id) and pool.state(StartState).name
         fit_comes = found.decision.reason and not self._turn.fit_of_another_runs(project.id)
         order = self._starts.look(pool, project.id, may_ask=not (fit_comes or stands))
         ours = order is not None and not self._chosen_by_a_person(pool, project, order.name)
-        if order is None or not ours or version_number(version_of(project.model_version or "")):
+        left, others = len(pool.waiting(followed)), _others_at_work(pool)
+        will_do = version_number(version_of(followed)) > 0 and left >= HEADS_FIRST + others
+        if order is None or not ours or will_do:
             chosen = order is not None and not ours
             self._report(pool, found, state="overruled" if chosen else "waiting")
             return
         if project.model_version != order.name:
             self._before_a_switch(pool, project)
-        others = _others_at_work(pool)
         outcome = self._bring(
             pool,
             found,
@@ -571,12 +572,13 @@ class Controller:
             announce=functools.partial(self._jobs.expect_echo, project.id),
             pointless=pointless,
             free=free,
-            sides=[] if alone else self._sides(pool, found, order, depth),
+            sides=[] if alone else self._sides(pool, found, order, depth, pointless),
         ) as publisher:
             outcome = publisher.publish(project, depth, settled, fitting)
             if changes and outcome.seconds_to_switch is not None:  # the rest at once: another look would cost requests
                 switched = replace(project, model_version=order.name)
                 outcome = outcome.and_then(publisher.publish(switched, depth, settled, fitting))
+        self._wanted.stood(project.id, outcome.head)
         if outcome.written:
             log.info("project %d: predictions published: %d", project.id, outcome.written)
             trim_heap()  # what the exact scores took
@@ -586,7 +588,7 @@ class Controller:
             self._jobs.hint(project.id, delay_s=PACE_S)
         return outcome
 
-    def _sides(self, pool: Pool, found: _Found, order: Order, depth: int) -> list[Side]:
+    def _sides(self, pool: Pool, found: _Found, order: Order, depth: int, pointless: Collection[int]) -> list[Side]:
         """Tasks that come next for another reason than the order, the first kinds first."""
         control, options = found.config.control, self._registry.options(found.project.id)
         others, wants = _others_at_work(pool), self._wants(pool, found)
@@ -596,7 +598,7 @@ class Controller:
         sides.append(self._again.side(pool, found.project.id, depth + others))
         if not all(want.met for want in wants):
             project, done = found.project.id, pool.done_size()
-            sides.append(self._wanted.side(pool, project, order, wants, done, depth + others))
+            sides.append(self._wanted.side(pool, project, order, wants, done, depth + others, pointless))
         return sides
 
     def _wants(self, pool: Pool, found: _Found) -> list[Want]:

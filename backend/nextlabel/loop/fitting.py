@@ -74,6 +74,9 @@ LABELLED_OUT = (
     "No task is left to label: import more, or take the results away with `nextlabel export --project {} --everything "
     "DIR`"
 )
+NO_TASK_TO_FIT = "No task is left to label, and there is no version: "
+FIT_NOW = NO_TASK_TO_FIT + "Fit now makes one"
+IMPORT_MORE = NO_TASK_TO_FIT + "import more. {}"
 NOT_KNOWN = "; Fit now makes a version that knows the last labels, too"
 FEW = EVERY  # new labels: fewer are not worth a head, and of themselves no fit
 LOOK_S = 2.0  # between two looks during a fit at how many labels there are
@@ -148,7 +151,10 @@ class Fitter:
             pool.update(FitState, lambda state: replace(state, due_at=None))
             message = until_the_next(pending, step)
             if pool.is_labelled_out():
-                message = LABELLED_OUT.format(project) + (NOT_KNOWN if pending and version else "")
+                message = LABELLED_OUT.format(project) + (NOT_KNOWN if pending else "")
+                if not version:
+                    complaint = config.question.missing_labels(list(labels.values()))
+                    message = IMPORT_MORE.format(complaint) if complaint else FIT_NOW
             return FitDecision("", message, len(labels), pending)
         learnt = self._learnt(pool, project, config)
         obstacle = self._obstacle(pool, project, config, [label for _, label in learnt.to_fit])
@@ -225,7 +231,7 @@ class Fitter:
             return f"Waiting for the texts: {nowhere}."
         complaint = config.question.missing_labels(labels)
         if complaint:
-            return f"Waiting for labels: {complaint}"
+            return IMPORT_MORE.format(complaint) if pool.is_labelled_out() else f"Waiting for labels: {complaint}"
         rest_s = self._backoff_s(project, pool.state(FitState))
         if rest_s > 0:
             return f"The last fit failed; the next try is in {rest_s:.0f} s, or at once with Start Training."

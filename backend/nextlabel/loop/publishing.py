@@ -125,8 +125,9 @@ class Publisher:
     def publish(self, project: Project, depth: int, settled: bool = True, fitting: bool = False) -> Publication:
         """Bring the published head to `depth` tasks that nobody holds. Does nothing at all when nothing changed.
 
-        While the order is not `settled`, as the pool is being scored, the head is only kept from running low. During a
-        fit, which needs the cores, stale predictions wait for its end, unless they are more than a window.
+        While the order is not `settled`, as the pool is being scored, the head is only kept from running low, and the
+        queue is not switched to a head with empty places, in which a hidden task may stand alone. During a fit, which
+        needs the cores, stale predictions wait for its end, unless they are more than a window.
         """
         start = time.perf_counter()
         version = self._order.name
@@ -134,18 +135,22 @@ class Publisher:
         # The new order comes first: what makes it longer follows in the next reconcile.
         published = self._pool.published()
         first = LEFT if self._runs_dry(project, published) else self._first
-        wanted = self._exact_head((min(depth, first) if switching else depth) + self._others)
+        places = (min(depth, first) if switching else depth) + self._others
+        wanted = self._exact_head(places)
         self._order.make_exact([p.task_id for p in published if p.version == version])
         tasks = [p.task_id for p in published]
         values, misplaced = self._order.values(tasks), self._pool.misplaced(tasks) | self._pointless
         reserved = self._pool.reserved(tasks) | self._hidden.keys()
         plan = plan_window(wanted, published, version, values, misplaced, reserved)
-        urgent = plan.create if switching else ()
+        missed = {task.task_id for task in self._useful(len(wanted), skipped=True)}
+        to_serve = sum(task.task_id not in missed for task in wanted)  # nobody who skipped one is served it again
+        ready = settled or to_serve >= min(places, self._pool.left_size())
+        urgent = plan.create if switching and ready else ()
         there = self._there(project, plan, published)
         tried, written = self._write(urgent, there, hurry=True, at_least=len(urgent))
         seconds_to_switch = None
-        in_place = len(wanted) - len(plan.create) + written
-        if switching and self._may_switch(len(wanted), in_place):
+        in_place = to_serve - len(plan.create) + written
+        if switching and ready and self._may_switch(to_serve, in_place):
             # Remembered first: after a crash in between, neither version is taken for a person's choice.
             self._pool.update(QueueState, lambda _: QueueState(project.model_version or "", version))
             self._announce(version)

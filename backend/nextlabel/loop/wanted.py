@@ -1,7 +1,7 @@
 """Which tasks stand in the slots of wanted classes: those near texts that a person looks for, and likely ones."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,7 @@ from nextlabel.store.pool import EMBEDDINGS, Pool
 from nextlabel.values.arrays import Array
 from nextlabel.values.layout import labels_in
 from nextlabel.values.options import ANY, ProjectOptions
+from nextlabel.values.queue import Placed
 
 log = logging.getLogger(__name__)
 
@@ -58,18 +59,19 @@ def wants_of(options: ProjectOptions, config: LabelConfig, labels: Mapping[int, 
 
 @dataclass
 class _Tried:
-    """The likely tasks that stood in slots since the class had so many `labels`."""
+    """The tasks that stood in slots since the class had so many `labels`, of those that were `offered` last."""
 
     labels: int = 0
     tasks: set[int] = field(default_factory=set)
+    offered: list[int] = field(default_factory=list)
 
-    def in_vain(self, pool: Pool, labels: int) -> bool:
-        """Whether so many of them are labelled, and nothing is of the class, that it is in vain to go on. It is not
+    def in_vain(self, pool: Pool, labels: int, most: int) -> bool:
+        """Whether `most` of them are labelled, and nothing is of the class, so that it is in vain to go on. It is not
         from the next label of the class on."""
         if labels > self.labels:
             self.tasks.clear()
         self.labels = labels
-        return len({*pool.last_answered(self.tasks)} - pool.reserved(self.tasks)) >= IN_VAIN
+        return len({*pool.last_answered(self.tasks)} - pool.reserved(self.tasks)) >= most
 
 
 class WantedTasks:
@@ -79,35 +81,54 @@ class WantedTasks:
     def __init__(self, embedder: Embedder):
         self._embedder = embedder
         self._texts: dict[tuple[str, str], Array] = {}
-        self._tried: dict[tuple[object, ...], _Tried] = {}
+        self._tried: dict[int, dict[tuple[object, ...], _Tried]] = {}
 
-    def side(self, pool: Pool, project: int, order: Order, wants: Sequence[Want], done: int, depth: int) -> Side:
+    def side(
+        self,
+        pool: Pool,
+        project: int,
+        order: Order,
+        wants: Sequence[Want],
+        done: int,
+        depth: int,
+        pointless: Collection[int] = (),
+    ) -> Side:
         """Their slots among `depth` places, which follow `done` tasks that were answered or skipped, and more tasks
-        than those take, as copies may be kept out of them. No tasks where nothing is wanted any more, nothing is near,
-        or the last likely ones were all something else."""
+        than those take, as copies may be kept out of them, but none that is `pointless`. No tasks where nothing is
+        wanted any more, nothing is near, or the last ones were all something else."""
         slots = places(done, depth)
         wanted = [want for want in wants if not want.met]
-        found = [self._of(pool, project, order, want, len(slots), LOOKED_AT * depth) for want in wanted]
+        found = [self._of(pool, project, order, want, LOOKED_AT * depth, pointless) for want in wanted]
         found = [(words, tasks) for words, tasks in found if tasks]
         why = {task: words for words, tasks in reversed(found) for task in tasks}
         lists = [tasks for _, tasks in found]
         whose = [lists[turn] for turn in turns(done, depth, len(lists))] if lists else []
         return Side(WANTED, in_turn(lists), slots, why=why, turns=whose)
 
-    def _of(self, pool: Pool, project: int, order: Order, want: Want, slots: int, most: int) -> tuple[str, list[int]]:
+    def stood(self, project: int, head: Sequence[Placed]) -> None:
+        """Note which tasks stand in slots of the queue's head."""
+        in_slots = {task.task_id for task in head if task.kind == WANTED}
+        for tried in self._tried.get(project, {}).values():
+            tried.tasks |= in_slots.intersection(tried.offered)
+
+    def _of(
+        self, pool: Pool, project: int, order: Order, want: Want, most: int, pointless: Collection[int]
+    ) -> tuple[str, list[int]]:
         """At most so many tasks for a class, best first: by an order that knows labels of it, before that by
-        embeddings; and in words, which of both."""
+        embeddings; and in words, which of both. Of `ANY` nobody can tell whether they were in vain, but they end."""
+        of_project = self._tried.setdefault(project, {})
+        tried = of_project.setdefault((want.label, want.texts, want.target), _Tried())
+        if tried.in_vain(pool, len(want.tasks), ENOUGH if want.label == ANY else IN_VAIN):
+            return "", []
         chances = order.chances(want.label)
         if chances is not None:
-            likely = best_first(*chances)
-            tried = self._tried.setdefault((project, want.label, want.texts, want.target), _Tried())
-            if tried.in_vain(pool, len(want.tasks)):
-                return next_words.likely(want.label), []
-            tried.tasks.update(likely[:slots])
-            return next_words.likely(want.label), likely[:most]
-        near_texts = next_words.like_given("" if want.label == ANY else want.label)
-        words = near_texts if want.texts else next_words.like_labelled(want.label)
-        return words, self._near(pool, want)[:most]
+            words, found = next_words.likely(want.label), best_first(*chances)
+        else:
+            near_texts = next_words.like_given("" if want.label == ANY else want.label)
+            words = near_texts if want.texts else next_words.like_labelled(want.label)
+            found = self._near(pool, want)
+        tried.offered = [task for task in found if task not in pointless][:most]
+        return words, tried.offered
 
     def _near(self, pool: Pool, want: Want) -> list[int]:
         """Those of the tasks with an embedding that are near the texts, or, where there are none, near the labels."""
