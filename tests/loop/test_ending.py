@@ -238,7 +238,7 @@ def test_of_a_project_that_was_disconnected_meanwhile_only_what_the_end_wrote_is
     studio.is_connected = False
     studio.update_project(PROJECT, show_collab_predictions=True)  # as it was before it was connected
     finisher.undo()
-    assert studio.seen["queue"] == {"model_version": "", "show_collab_predictions": True}
+    assert studio.seen["queue"] == {"model_version": None, "show_collab_predictions": True}
 
 
 @contextmanager
