@@ -21,7 +21,7 @@ from nextlabel.problems.look_again import LookAgain, Suspect
 from nextlabel.problems.people import Agreement, People, Today
 from nextlabel.problems.quality import Estimate
 from nextlabel.settings import Settings
-from nextlabel.store.status import StatusBoard
+from nextlabel.store.status import CertificateStatus, StatusBoard
 from nextlabel.store.summary import STATES
 from nextlabel.values import markdown
 from nextlabel.values.versions import Card
@@ -50,6 +50,7 @@ def metrics(tmp_path: Path) -> str:
     board.put_people(PROJECT, People(1.0, False, Today(3, 1), 9.0, Agreement(8, 10, 0.4, 0.9), paced=3))
     board.put_look_again(PROJECT, LookAgain(1.0, tasks=(Suspect(3, "pos", 0.9, ("it is odd",)),)))
     board.put_advice(PROJECT, Advice("go_on", "Go on.", 1.0))
+    board.put_certificate(PROJECT, CertificateStatus(1, "All are right.", 90, 200, wrong=1, certified=300))
     board.put_helping(
         PROJECT, Helping("", 1.0, Measured(90, 0.1, 0.1), Forecast(9, 0.1, 0, 0.2), NextLabels(9, 0.1, 9))
     )
